@@ -15,7 +15,7 @@ Nothing is released: no figure is private, none is counted against epsilon, all 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -33,7 +33,7 @@ from generator.fitting.settings import FitSettings
 from provenance.canonical import JsonValue
 from provenance.exact.container import Container
 from provenance.exact.container_sampler import ContainerSampler
-from provenance.table.persons import strangers
+from provenance.table.persons import Rows, numbered, strangers
 from provenance.units import E12, MICRO, to_float
 
 LEAST_OTHERS: Final = 40
@@ -55,7 +55,7 @@ _OFTEN_CANARIES: Final = 200
 Floats = NDArray[np.float64]
 Values = NDArray[np.int64]
 Tell = Callable[[str, float], None]
-Fitted = Callable[[Values, str], Container]
+Fitted = Callable[[Rows, str], Container]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,22 +114,24 @@ class AuditRequest:
 
 
 def audit(
-    container: Container, values: Values, aside: NDArray[np.bool_], request: AuditRequest,
+    container: Container, rows: Rows | Values, aside: NDArray[np.bool_], request: AuditRequest,
     tell: Tell = lambda _what, _share: None,
 ) -> AuditReport:  # fmt: skip
-    """Attack a model with the table int64[n, C] that it was fitted to, or a part of it.
+    """Attack a model with the rows of the table that it was fitted to, or of a part of it: where the schema names no
+    unit stored values int64[n, C] alone.
 
     aside: the rows, bool[n], that a fit of this table by this owner sets aside. EvaluationError for a table that is
     not the model's, for too few rows, and for a model that `tessera fit` did not write.
     """
     notes: list[str] = []
-    settings = settings_of(container)
-    training, others = _sides(container, values, aside, request, notes)
+    table = _rows(container, rows)
+    trained, others = _sides(container, _values(table), aside, request, notes)
+    training = _values(table)[trained]
     random = np.random.default_rng(request.seed)
     planted = _canaries(request.canaries, len(training))
-    fits = _fits(container, settings, request.threads, tell, len(training), len(others), planted)
-    membership = _membership(container, training, others, random, fits, notes)
-    bound = _plant(container, training, planted, random, fits) if planted else None
+    fits = _fits(container, table.where(trained), request.threads, tell, len(others), planted)
+    membership = _membership(container, others, random, fits, notes)
+    bound = _plant(container, planted, random, fits) if planted else None
     if not planted:
         notes.append("No canaries were planted, so there is no lower bound on epsilon.")
     epsilon, delta = _stated(container, "epsilonMicro", MICRO) or None, _stated(container, "deltaE12", E12)
@@ -148,17 +150,15 @@ def audit(
 
 
 def quick_attack(
-    container: Container, values: Values, aside: NDArray[np.bool_], threads: int = 1
+    container: Container, rows: Rows | Values, aside: NDArray[np.bool_], threads: int = 1
 ) -> AttackReport | None:
     """The membership attack alone, at the cost of one more fit where no row was set aside; None for too few rows."""
-    training, others = values[~aside], values[aside]
-    if len(training) < LEAST_ROWS:
+    table = _rows(container, rows)
+    others = _values(table)[aside]
+    if len(aside) - len(others) < LEAST_ROWS:
         return None
-    settings = settings_of(container)
-    fits = _fits(container, settings, threads, lambda _what, _share: None, len(training), len(others), 0)
-    return _membership(
-        container, training, others, np.random.default_rng(0), replace(fits, folds=1), []
-    ).attack
+    fits = _fits(container, table.where(~aside), threads, lambda _what, _share: None, len(others), 0)
+    return _membership(container, others, np.random.default_rng(0), replace(fits, folds=1), []).attack
 
 
 def settings_of(container: Container) -> FitSettings:
@@ -185,59 +185,61 @@ def settings_of(container: Container) -> FitSettings:
 
 @dataclass(frozen=True, slots=True)
 class _Fits:
-    """again: fits with the audited settings. reference: of the attacker. folds: of a table whose rows all trained."""
+    """training: the rows that trained. again: fits with the audited settings. reference: of the attacker. folds: of a
+    table whose rows all trained."""
 
+    training: Rows
     again: Fitted
     reference: Fitted
     folds: int = _FOLDS
 
+    def left_out(self, random: np.random.Generator) -> Iterator[NDArray[np.bool_]]:
+        """Of each fold the rows that do not train, one in five: whole persons, for a row of a person who trained is no
+        row of somebody who did not."""
+        persons = self.training.persons
+        number = np.arange(len(self.training.values)) if persons is None else numbered(persons)
+        order = random.permutation(int(number.max()) + 1)
+        for fold in range(self.folds):
+            yield np.isin(number, order[fold::_FOLDS])
 
-def _fits(
-    container: Container,
-    settings: FitSettings,
-    threads: int,
-    tell: Tell,
-    rows: int,
-    others: int,
-    planted: int,
-) -> _Fits:
+
+def _fits(container: Container, training: Rows, threads: int, tell: Tell, others: int, planted: int) -> _Fits:
     """Fits that tell how far the whole audit is."""
+    settings, rows = settings_of(container), len(training.values)
     folds = 0 if others >= LEAST_OTHERS else min(_FOLDS, -(-_ENOUGH_OTHERS * _FOLDS // max(rows, 1)))
     judged = others if not folds else rows // _FOLDS
     total = folds + 2 * max(folds, 1) * (judged >= ENOUGH_FOR_MODEL) + bool(planted)
     done = 0
 
-    def make(values: Values, what: str, asked: FitSettings) -> Container:
+    def make(rows: Rows, what: str, asked: FitSettings) -> Container:
         nonlocal done
         start, done = done, done + 1
 
         def watch(seen: FitProgress) -> None:
             tell(what, 0.95 * (start + seen.fraction) / total)
 
-        rows = strangers(
-            values, container.schema
-        )  # a person's rows one by one: no more than the unit promises
         return fit(rows, container.schema, replace(asked, threads=threads), watch)
 
     reference = FitSettings(family="autoregressive")
     return _Fits(
-        again=lambda values, what: make(values, what, settings),
-        reference=lambda values, what: make(values, what, reference),
+        training=training,
+        again=lambda rows, what: make(rows, what, settings),
+        reference=lambda rows, what: make(rows, what, reference),
         folds=folds,
     )
 
 
 def _sides(
     container: Container, values: Values, aside: NDArray[np.bool_], request: AuditRequest, notes: list[str]
-) -> tuple[Values, Values]:
-    """(rows that trained, rows that are known not to have)."""
+) -> tuple[NDArray[np.bool_], Values]:
+    """(which rows trained, rows that are known not to have)."""
     other = np.empty((0, values.shape[1]), np.int64) if request.other is None else request.other
     if request.other is not None and len(other) < LEAST_OTHERS:
         raise EvaluationError(
             f"{len(other)} reference rows: expected at least {LEAST_OTHERS} of the same population that did not train"
         )
     declared, contributors = container.fit.get("declaredRows"), container.fit.get("contributors")
-    training = values
+    trained = np.ones(len(values), dtype=np.bool_)
     if (
         container.fit.get("declaredRowsAreExact") is True
         and isinstance(declared, int)
@@ -245,7 +247,7 @@ def _sides(
     ):
         saw = range(declared, declared + contributors)
         if len(values) not in saw and int((~aside).sum()) in saw and aside.any():
-            training, other = values[~aside], np.concatenate([values[aside], other])
+            trained, other = ~aside, np.concatenate([values[aside], other])
         elif len(values) >= saw.stop:
             raise EvaluationError(
                 f"the table has {len(values):,} rows, and the model was fitted to {declared:,}: give the table that it "
@@ -256,29 +258,27 @@ def _sides(
                 f"The table has {len(values):,} of the {declared:,} rows that the model was fitted to: all of them are "
                 "taken to have trained."
             )
-    if len(training) < LEAST_ROWS:
+    if trained.sum() < LEAST_ROWS:
         raise EvaluationError(
-            f"{len(training)} training rows: expected at least {LEAST_ROWS} to attack with; give a larger part of the "
+            f"{trained.sum()} training rows: expected at least {LEAST_ROWS} to attack with; give a larger part of the "
             "table"
         )
-    return training, other
+    return trained, other
 
 
 def _membership(
-    container: Container, training: Values, others: Values, random: np.random.Generator, fits: _Fits,
-    notes: list[str],
-) -> Membership:  # fmt: skip
+    container: Container, others: Values, random: np.random.Generator, fits: _Fits, notes: list[str]
+) -> Membership:
+    training = _values(fits.training)
     if len(others) >= LEAST_OTHERS:
         scores = [_judged(container, training, others, random, fits)]
         known_by = f"{len(others):,} rows that the fit set aside, or that were given as a reference"
         refits = 0
     else:
-        scores, order = [], random.permutation(len(training))
+        scores = []
         refits = fits.folds
-        for fold in range(refits):
-            out = np.zeros(len(training), dtype=bool)
-            out[order[fold::_FOLDS]] = True
-            again = fits.again(training[~out], f"fitting again, {fold + 1} of {refits}")
+        for fold, out in enumerate(fits.left_out(random)):
+            again = fits.again(fits.training.where(~out), f"fitting again, {fold + 1} of {refits}")
             scores.append(_judged(again, training[~out], training[out], random, fits))
         known_by = (
             f"the model saw all rows, so models like it were fitted ({refits}), each on four rows in five, and "
@@ -308,19 +308,20 @@ def _judged(
     else:
         known = [np.empty(len(rows)) for rows in (members, apart)]
         for half in range(2):
-            reference = fits.reference(apart[1 - half :: 2], "fitting a reference model")
+            known_others = strangers(apart[1 - half :: 2], model.schema)
+            reference = fits.reference(known_others, "fitting a reference model")
             for rows, scores in zip((members, apart), known, strict=True):
                 scores[half::2] = mixture_log_density(reference, rows[half::2])
     return own[0] - known[0], own[1] - known[1]
 
 
-def _plant(
-    container: Container, training: Values, count: int, random: np.random.Generator, fits: _Fits
-) -> EpsilonBound:
-    """One more fit, with canaries by a coin each; the audited model, which saw none, is the reference."""
+def _plant(container: Container, count: int, random: np.random.Generator, fits: _Fits) -> EpsilonBound:
+    """One more fit, with canaries by a coin each, every one somebody's own; the audited model, which saw none, is the
+    reference."""
     canaries = random_rows(container.schema, count, random)
     planted = random.random(count) < 0.5
-    again = fits.again(np.concatenate([training, canaries[planted]]), "fitting with canaries")
+    whole = fits.training.beside(strangers(canaries[planted], container.schema))
+    again = fits.again(whole, "fitting with canaries")
     scores = mixture_log_density(again, canaries, latents=_LATENTS)
     scores -= mixture_log_density(container, canaries, latents=_LATENTS)
     return epsilon_bound(scores, planted, _stated(container, "deltaE12", E12))
@@ -350,6 +351,14 @@ def _closeness(container: Container, training: Values, random: np.random.Generat
         nearest=float(np.median(nearest(space.points(drawn), points, 1))),
         own=float(np.median(nearest(points, points, 1, same=True))),
     )
+
+
+def _rows(container: Container, rows: Rows | Values) -> Rows:
+    return rows if isinstance(rows, Rows) else strangers(rows, container.schema)
+
+
+def _values(rows: Rows) -> Values:
+    return np.asarray(rows.values, dtype=np.int64)
 
 
 def _stated(container: Container, name: str, digits: int) -> float:

@@ -272,7 +272,8 @@ class AutoregressiveGradient:
         torch.bmm(by_neurons.transpose(1, 2), forward.active.view(-1, rows, shape.width), out=hidden)
         parts[HIDDEN_WEIGHTS] += hidden.view(shape.columns, blocks, shape.neurons, shape.width).sum(1)
         parts[HIDDEN_BIAS] += by_neurons.sum(1).view(shape.columns, blocks, -1).sum(1)
-        sums = backward.by_running.view(-1, rows, shape.width).sum(1).view(shape.columns, blocks, -1).sum(1)
+        # A column's bias is the difference of two sums, each longer than the bias: single precision would err by more.
+        sums = backward.by_running.sum(1, dtype=torch.float64)
         parts[INPUT_BIAS] += sums
         parts[INPUT_BIAS][:-1] -= sums[1:]
         if shape.columns > 1:

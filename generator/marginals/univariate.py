@@ -32,7 +32,7 @@ BASE_CELLS = 256
 _DIRECT_REFINEMENT = 1024
 _FALSE_CELLS_A_LEVEL = 0.05
 _ATOM_SHARE = 0.002
-_FEWEST_ROWS = 5.0
+_FEWEST_UNITS = 5
 _MOST_DENSE_CELLS = 2**21
 
 Counts = NDArray[np.float64]
@@ -160,8 +160,8 @@ def univariate_counts(values: CompactValues, grid: BaseGrid) -> Counts:
 def release_bins(values: CompactValues, grid: BaseGrid, noise_multiplier: float) -> BinRelease:
     """One release of all univariate counts: a GaussianEvent(noise_multiplier), or exact counts when it is 0.
 
-    Without noise, a finer cell leaves the node when it holds at least 0.2 % of the rows and 5 of them: a value
-    that one row alone has must not become an edge of a bin, which models carry.
+    Without noise, a finer cell leaves the node when it holds at least 0.2 % of the rows, and rows of 5 units for
+    certain: a value that one unit alone has must not become an edge of a bin, which models carry.
     """
     std = noise_multiplier * grid.sensitivity
     base = noise.noisy_counts(univariate_counts(values, grid), std, noise.step_exponent(std))
@@ -170,7 +170,7 @@ def release_bins(values: CompactValues, grid: BaseGrid, noise_multiplier: float)
         for level in range(1, len(column.widths)):
             present = values[values[:, c] < column.grid_size, c].astype(np.int64)
             cells, counts = np.unique(present // column.widths[level], return_counts=True)
-            floor = max(_ATOM_SHARE * len(values), _FEWEST_ROWS)
+            floor = max(_ATOM_SHARE * len(values), (_FEWEST_UNITS - 1) * grid.unit_rows + 1.0)
             kept = _threshold(cells, counts.astype(np.float64), column, level, std, floor)
             passed.append((c, level, *kept))
     return BinRelease(base, *_flatten(passed), noise_std=std)

@@ -126,7 +126,7 @@ def proposal_of(node: Node, terms: OrderTerms, request: Request) -> Proposal:
         request.purpose,
         terms,
         now,
-        declared_rows=node.settings.declared_rows,
+        declared_rows=node.settings.public_rows,
         orders_today=len(today),
         epsilon_today_micro=sum(today),
         epsilon_month_micro=sum(epsilon for _, epsilon in month),

@@ -35,6 +35,7 @@ from generator.node.sample import read_task
 from generator.node.untrained import order_model
 from generator.privacy.accountant import GaussianEvent, noise_multiplier_for
 from generator.privacy.release import Release
+from generator.privacy.statement import epsilon_micro
 from provenance.api.tasks import EVALUATE, SAMPLE, EvaluateResult, EvaluateTask, SampleResult, evaluation_name
 from provenance.chain.ports import Absence
 from provenance.crypto.merkle import NO_SHARD, dataset_root
@@ -99,7 +100,7 @@ def evaluate_dataset(node: Node, payload: bytes) -> bytes:
     told = EvaluateResult(
         score_micro=message.score_micro,
         signature=signature,
-        epsilon_micro=0 if release is None else plan.epsilon_micro or 0,
+        epsilon_micro=0 if release is None else epsilon_micro(_score_budget(plan)[0]),
     )
     return folder.store_answer(task.name, payload, answer(task, told).encode())
 

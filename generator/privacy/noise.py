@@ -163,8 +163,13 @@ def poisson_sample(rows: int, rate: float) -> Integers:
 
 
 def random_order(count: int) -> Integers:
-    """0 .. count - 1 in random order, each equally likely."""
-    return np.argsort(random_words(count), kind="stable")
+    """0 .. count - 1 in random order, each equally likely: that of words which all differ."""
+    while True:
+        words = random_words(count)
+        order = np.argsort(words)
+        ordered = words[order]
+        if (ordered[1:] != ordered[:-1]).all():
+            return order
 
 
 def exceeding(count: int, std: float, exponent: int, threshold: int) -> Integers:

@@ -1,8 +1,9 @@
-"""Private files on a disk: each is sealed as a whole (`seal`: AES-256-GCM in frames) under one key of its folder.
+"""Private files on a disk: each is sealed as a whole (`seal`: AES-256-GCM in frames) under a key of its own.
 
-A node's key follows from its account's (`RestKey.of`), so who copies the folder alone reads nothing; a folder that is
+All keys follow from the folder's: a node writes files for years, and under one key their random nonces might meet. A
+node's key follows from its account's (`RestKey.of`), so who copies the folder alone reads nothing; a folder that is
 needed as long as one process has a random one, which is nowhere written down. A file's label is its place in the
-folder, so files cannot be exchanged. A file `sealed` says that all private ones are, and under which key.
+folder, so files cannot be exchanged. A file `sealed` says that all private ones are, and under which folder's key.
 Normative text: docs/spec/sealing.md.
 """
 
@@ -13,17 +14,21 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
 from provenance.crypto.seal import KEY_BYTES, open_own, seal_file
 from provenance.crypto.signing import Signer
 from provenance.errors import SealError
 from provenance.files import write_whole
 
 MARK: Final = "sealed"
+SALT_BYTES: Final = 16
 _ALL: Final = b"all"
 
 
 class RestKey:
-    """The key of private files on this machine. Not part of its repr."""
+    """The key that those of private files on this machine follow from. Not part of its repr."""
 
     __slots__ = ("__key",)
 
@@ -46,12 +51,17 @@ class RestKey:
         return "RestKey()"
 
     def seal(self, data: bytes, name: str) -> bytes:
-        """The sealed bytes of a file of that name."""
-        return seal_file(self.__key, data, _label(name))
+        """The sealed bytes of a file of that name, the salt of its key behind them."""
+        salt = secrets.token_bytes(SALT_BYTES)
+        return seal_file(self._of_file(salt, name), data, _label(name)) + salt
 
     def open(self, sealed: bytes, name: str) -> bytes:
         """The bytes inside. Raises SealError for another key, another name, or any change."""
-        return open_own(self.__key, sealed, _label(name))
+        body, salt = sealed[:-SALT_BYTES], sealed[-SALT_BYTES:]
+        return open_own(self._of_file(salt, name), body, _label(name))
+
+    def _of_file(self, salt: bytes, name: str) -> bytes:
+        return HKDF(SHA256(), KEY_BYTES, salt=salt, info=_label(name)).derive(self.__key)
 
 
 class SealedFolder:

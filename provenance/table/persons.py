@@ -41,6 +41,13 @@ class Rows:
         """Some of the rows, bool[rows]."""
         return Rows(self.values[chosen], None if self.persons is None else self.persons[chosen])
 
+    def beside(self, others: Rows) -> Rows:
+        """These and the rows of other people."""
+        persons = None
+        if self.persons is not None and others.persons is not None:
+            persons = np.concatenate([self.persons, others.persons])
+        return Rows(np.concatenate([self.values, others.values]), persons)
+
     def used(self, schema: Schema, key: bytes) -> Rows:
         """The rows that may be trained on: all, or at most `unit.rows` of each person."""
         if schema.unit is None or self.persons is None:

@@ -106,7 +106,8 @@ def privacy(evidence: Evidence) -> str:
 
 
 def _ledgers(evidence: Evidence) -> str:
-    """What the tables have spent over all their orders, where the receipts say it."""
+    """What the tables have spent over all their orders, where the receipts say it. Charges for rows and for persons add
+    up as they are, so where a person is the unit this is no figure for one with several rows."""
     contents = [(each.shard, each.signed_content) for each in evidence.standing]
     heads = {
         shard: content.ledger
@@ -116,7 +117,8 @@ def _ledgers(evidence: Evidence) -> str:
     if not heads:
         return ""
     spent = ", ".join(f"shard {shard} {_spent(head)}" for shard, head in heads.items())
-    return f"spent by its table over all orders until then, signed and not proven: {spent}"
+    whom = "" if evidence.manifest.collection.schema.unit is None else ", for a person with one row"
+    return f"spent by its table over all orders until then{whom}, signed and not proven: {spent}"
 
 
 def _spent(head: LedgerHead) -> str:

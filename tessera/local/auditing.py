@@ -82,7 +82,7 @@ def audit(
     aside = set_aside(rows, owned.split_secret(), None)
     report = audit_values(
         known.container,
-        np.asarray(rows.values, dtype=np.int64),
+        rows,
         aside,
         request,
         progress or (lambda _step, _share: None),

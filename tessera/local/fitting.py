@@ -6,8 +6,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from generator.evaluation.membership import AttackReport
 from generator.fitting.aside import set_aside
 from generator.fitting.audit import quick_attack
@@ -60,7 +58,7 @@ def fit_file(
     if settings.epsilon is None:
         if progress is not None:
             progress(FitProgress("attacking the model", 1.0, {}, None))
-        attack = quick_attack(container, np.asarray(rows.values, dtype=np.int64), aside, settings.threads)
+        attack = quick_attack(container, rows, aside, settings.threads)
     more = time.process_time() - cpu - used
     return FitResult(container, owned, took, used, peak, int(aside.sum()), attack, more)
 

@@ -14,7 +14,9 @@ from generator.fitting.audit import AuditRequest, audit, quick_attack, settings_
 from generator.fitting.fit import fit
 from generator.fitting.settings import FitSettings
 from provenance.exact.container import Container
+from provenance.table.persons import Rows
 from provenance.table.schema import Schema
+from provenance.table.unit import Unit
 
 COLUMNS, CODES, ROWS = 8, 8, 250
 SCHEMA = Schema.parse(
@@ -90,6 +92,19 @@ def test_a_model_that_learnt_rows_by_heart_is_found_by_attack_and_by_canaries(le
     shares = [share for _, share in told]
     assert shares == sorted(shares)
     assert {"fitting with canaries", "fitting again, 5 of 5"} <= {what for what, _ in told}
+
+
+def test_the_others_are_whole_persons_where_the_schema_names_a_unit() -> None:
+    """Of 50 persons with the same row five times: by rows, nobody would be told from a person who trained."""
+    schema = replace(SCHEMA, unit=Unit("who", 5))
+    people = np.repeat(np.arange(50), 5)
+    rows = Rows(VALUES[people], np.stack([people, people + 1], axis=1))
+    found = audit(fit(rows, schema, LEAKING), rows, NONE_ASIDE, AuditRequest(canaries=20))
+    assert (found.membership.refits, found.membership.attack.others) == (5, ROWS)
+    assert found.membership.attack.lower > 0.9
+    quick = quick_attack(fit(rows, schema, LEAKING), rows, NONE_ASIDE)
+    assert quick is not None
+    assert quick.lower > 0.9
 
 
 def test_rows_of_the_population_attack_the_model_itself(leaking: Container) -> None:

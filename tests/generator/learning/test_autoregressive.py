@@ -167,6 +167,16 @@ def test_a_further_row_moves_a_sum_by_its_clipped_gradient_and_hardly_more() -> 
         assert np.linalg.norm(together - alone.sum(0)) <= 150 * 0.3 * 2.0**-17
 
 
+def test_the_input_biases_are_the_rows_own_added_in_double_precision() -> None:
+    """Each is the difference of two sums that are longer than it, so their rounding would be more than a sum's own."""
+    net = AutoregressiveGradient(SHAPE, weights_of(SHAPE), expected_rows=60)
+    codes = codes_of(SHAPE, 150)
+    alone = np.sum([net.clipped_sum(net.tensor(codes[row : row + 1]), 0.3) for row in range(150)], axis=0)
+    together = net.clipped_sum(net.tensor(codes), 0.3)
+    found, wanted = (SHAPE.view(each, INPUT_BIAS) for each in (together, alone))
+    assert np.abs(found - wanted).max() <= 150 * 0.3 * 2.0**-48
+
+
 def test_an_empty_batch_has_a_gradient_of_zero_and_long_ones_add_up() -> None:
     net = AutoregressiveGradient(SHAPE, weights_of(SHAPE))
     assert not net.summed(net.tensor(codes_of(SHAPE, 0)))[0].any()

@@ -1,6 +1,7 @@
 """Univariate releases and the codebooks made of them."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -131,6 +132,23 @@ def test_fine_cells_pass_by_noise_alone_as_rarely_as_said() -> None:
     empty = np.empty((0, 4), dtype=np.int64)
     passed = sum(len(release_bins(empty, grid, 1.0).cell) for _ in range(300))
     assert passed == pytest.approx(300 * 2 * 0.05, abs=5 * math.sqrt(30))
+
+
+@pytest.mark.parametrize(("unit_rows", "least"), [(1, 5), (3, 13)])
+def test_without_noise_a_finer_cell_is_shown_from_the_rows_of_five_units_on(
+    unit_rows: int, least: int
+) -> None:
+    """One value of one person's three rows must not become an edge."""
+    grid = base_grid(SCHEMA)
+    of_units = replace(grid, unit_rows=unit_rows)
+    column = next(c for c, each in enumerate(grid.columns) if len(each.widths) > 1)
+    values = table(500)
+    for rows in (least - 1, least):
+        values[:, column] = np.arange(500) * grid.columns[column].widths[0] % grid.columns[column].grid_size
+        values[:rows, column] = 1
+        shown = release_bins(values, of_units, 0.0)
+        finest = (shown.column == column) & (shown.level == len(grid.columns[column].widths) - 1)
+        assert (1 in shown.cell[finest]) == (rows == least)
 
 
 def test_codebook_partitions_every_column_and_finds_the_spike() -> None:

@@ -89,6 +89,16 @@ def test_refuses_noise_in_parts_among_contributors_of_whom_it_trusts_too_few(wor
     assert accept_order(world.node(policy=trusting), world.offer(terms))
 
 
+def test_a_price_that_is_too_low_is_refused_without_the_table_s_exact_number_of_rows(world: World) -> None:
+    """Settings that an earlier release wrote, or their operator, hold it."""
+    world.open()
+    node = world.node(policy=AUTO + f'minimum_price_per_row_and_epsilon_wei = "{10**18}"\n')
+    counted = replace(node, settings=node.settings.model_copy(update={"declared_rows": 1234}))
+    with pytest.raises(TaskRefused, match="of 1,200 declared rows") as refused:
+        accept_order(counted, world.offer())
+    assert refused.value.code == "policy-price"
+
+
 def test_refuses_terms_that_another_key_signed(world: World) -> None:
     world.open()
     forged = Signer(bytes([3]) * 32).sign_typed(world.chain.deployment.domain, world.terms())

@@ -231,6 +231,8 @@ def test_the_score_is_never_exact_and_is_measured_against_the_sum(
         assert entry.release == score_release(trained.outcome.plan)
         assert entry.release.event is not None
         assert epsilon_of([entry.release.event], SCORE_DELTA) <= SCORE_EPSILON
+        answered = Result.decode(trained.world.market.results[trained.order, node.address, "evaluate"])
+        assert answered.meta["epsilonMicro"] == SCORE_EPSILON * 10**6, "what the node's outbox log shows"
     assert sum(result.shares_bps) == 10_000
     told = " ".join(result.broker_saw)
     assert "exact sums of all contributors'" in told

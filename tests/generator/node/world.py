@@ -32,6 +32,7 @@ from provenance.record.collection import Collection, Request
 from provenance.record.receipts import Acceptance
 from provenance.record.terms import OrderTerms, Participant, parents_digest
 from provenance.table.conditions_bytes import conditions_digest
+from provenance.table.persons import Rows
 from provenance.table.schema import Schema
 from provenance.values import Cid, Digest, keccak256
 from tests.generator.node.memory import DEPLOYMENT, MemoryMarket, NodeChain
@@ -108,7 +109,8 @@ class World:
         folder = self.folder / f"node{number}"
         state, key = folder / "table", RestKey.of(self.signer(number))
         if not (state / "schema.json").exists():
-            ContributorState.create(state, self.collection.schema, toy_table(number), PrivacyCap(cap), key)
+            rows = toy_rows(number, self.collection.schema)
+            ContributorState.create(state, self.collection.schema, rows, PrivacyCap(cap), key)
         (folder / "policy.toml").write_text(policy)
         settings = NodeSettings(
             backend="http://127.0.0.1:1",
@@ -235,6 +237,17 @@ def toy_table(number: int) -> np.ndarray:
     b = np.where(chance.random(1200) < 0.8, a // 7, chance.integers(0, 4, 1200))
     c = np.where(chance.random(1200) < 0.9, a > 9, chance.random(1200) < 0.5).astype(np.int64)
     return np.stack([a, b, c], axis=1).astype(np.int64)
+
+
+def toy_rows(number: int, schema: Schema) -> Rows:
+    """The rows of `toy_table` that a node uses: where there is a unit, about 300 persons have 1 to 7 of them each."""
+    values = toy_table(number)
+    if schema.unit is None:
+        return Rows(values)
+    persons = np.stack(
+        [np.repeat(np.arange(310), np.arange(310) % 7 + 1)[:1200], np.full(1200, number)], axis=1
+    )
+    return Rows(values, persons.astype(np.int64)).used(schema, bytes([number + 1]) * 32)
 
 
 def new_world(folder: Path) -> World:

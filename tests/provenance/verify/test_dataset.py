@@ -7,7 +7,8 @@ import doctest
 import weakref
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -29,11 +30,13 @@ from provenance.record.collection import Request
 from provenance.record.contribution import ShardEvidence
 from provenance.record.receipts import Evaluation, LedgerHead
 from provenance.table.conditions import Conditions, RowConditions, Segment
+from provenance.table.unit import Unit
 from provenance.values import Cid, Signature, sha256
 from provenance.verify import dataset
 from provenance.verify.certificate import Label, Status
+from provenance.verify.claim_checks import privacy
 from provenance.verify.dataset import NEVER_PROVEN, RULES, judge, verify_dataset
-from provenance.verify.evidence import ShardFiles, fetch_evidence, fetch_shards
+from provenance.verify.evidence import Evidence, ShardFiles, fetch_evidence, fetch_shards
 from provenance.verify.opening import Absent
 from tests.memory import MemoryChain, MemoryStore
 from tests.provenance.verify.judged import NEEDS_KEY, failed, verify
@@ -603,6 +606,16 @@ def test_what_the_tables_have_spent_over_all_orders_is_shown_as_signed(honest: P
     assert found.passed
     assert detail + "0.00001, shard 1 without a bound; schema" in found.check("privacy within terms").detail
     assert "spent by its table" not in verify(honest).check("privacy within terms").detail
+
+
+def test_what_a_table_has_spent_over_all_orders_is_no_figure_for_a_person_with_several_rows() -> None:
+    head = LedgerHead(sha256(b"table"), 12, sha256(b"line"), 6_500_000, 10**7)
+    manifest = Builder(edit_content=lambda _k, content: replace(content, ledger=head)).build().manifest
+    schema = replace(manifest.collection.schema, unit=Unit("who", 3))
+    of_persons = replace(manifest, collection=replace(manifest.collection, schema=schema))
+    told = privacy(cast(Evidence, SimpleNamespace(manifest=of_persons, standing=manifest.shards)))
+    assert "even chance that a person (at most 3 rows) is in the table" in told
+    assert "spent by its table over all orders until then, for a person with one row, signed" in told
 
 
 def test_claim_of_no_privacy_where_the_terms_ask_for_it_fails() -> None:
