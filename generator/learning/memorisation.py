@@ -2,7 +2,7 @@
 
 The attacker scores a row by its log-likelihood under the net minus that under a reference, which has the columns of the
 rows that trained and nothing between them. Without a reference rare rows hide what was learnt: of 250 rows of German
-credit, trained at decay 3, the plain likelihood tells .70 where this score tells .80, and a model of other rows .82.
+credit, trained at decay 3, the plain likelihood tells .70, this score .80, and one against other rows' columns .82.
 
 What the columns alone tell of a row is in every net, and not in this figure: `tessera audit` has it.
 """
