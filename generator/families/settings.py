@@ -13,10 +13,10 @@ from generator.families.setting_kinds import (
     IntSetting,
     ListSetting,
 )
-from provenance.record.collection import DISTRIBUTED
 
 MAX_COUNTED_PERCENT: Final = 95
-LOCAL = "local"
+LOCAL, DISTRIBUTED = "local", "distributed"
+"""The second as in `provenance.record.collection`, which a program that only prints its help need not load."""
 MEAN, TRIMMED = "mean", "trimmed"
 TARGET_TABLES, PAIR_TABLES = "target", "pairs"
 

@@ -17,7 +17,9 @@ from generator.families.family import family_of
 from generator.families.fedgan import initial_state
 from generator.families.setting_kinds import EnumSetting, IntSetting
 from generator.families.settings import (
+    DISTRIBUTED,
     FAMILIES,
+    LOCAL,
     AutoregressiveSettings,
     FedGanSettings,
     MarginalSettings,
@@ -25,6 +27,7 @@ from generator.families.settings import (
     settings_of,
 )
 from provenance.record.collection import FAMILIES as OFFERED
+from provenance.record.collection import sums_alone
 from provenance.values import sha256
 from tests.generator.families.conftest import MakeMarket
 
@@ -156,3 +159,11 @@ def test_the_coordinator_s_side_of_all_families_needs_no_torch() -> None:
         "assert 'torch' not in sys.modules, 'torch was imported'"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(__file__).parents[3])
+
+
+def test_broker_and_nodes_mean_the_same_by_masked_sums() -> None:
+    for settings in (MarginalSettings, AutoregressiveSettings):
+        named = {settings.noise.name: DISTRIBUTED}
+        settings.parse(named)
+        assert sums_alone(named)
+    assert not sums_alone({MarginalSettings.noise.name: LOCAL})
