@@ -143,7 +143,7 @@ def _amounts(unit: TokenUnit) -> dict[str, int]:
     """The default amounts: 0.01 tokens an order, 0.0001 a row and epsilon, a stake of 1,000."""
     return {
         "minimum_price_wei": unit.one // 100,
-        "minimum_price_per_row_and_epsilon_wei": unit.one // 10_000,
+        "minimum_price_per_row_and_epsilon_wei": unit.one // WHOLE_BPS,
         "maximum_stake_wei": 1_000 * unit.one,
     }
 
@@ -217,7 +217,7 @@ class Limits(BaseModel):
         default=10_000_000, alias="maximum_delta"
     )
     allow_without_privacy: bool = False
-    minimum_price_per_row_and_epsilon_wei: Count = TOKENS.one // 10_000
+    minimum_price_per_row_and_epsilon_wei: Count = TOKENS.one // WHOLE_BPS
     minimum_price_per_row_wei: Count = 0
     minimum_price_wei: Count = TOKENS.one // 100
     minimum_rows: Count = 10
